@@ -1,15 +1,16 @@
 """Whose problem is it?
 
-    MelodyError
-      BadClip             the person can fix it: another file, a longer or louder recording
-        NotAudio
-        TooShort
-        NoMelody
-      EngineNotReady      an operator must act
-        IndexMissing
-        IndexMismatch
-        FfmpegMissing
-        BuildRunning
+MelodyError
+  BadClip             the person can fix it: another file, a longer or louder recording
+    NotAudio
+    TooShort
+    NoMelody
+  EngineNotReady      an operator must act
+    IndexMissing
+    IndexMismatch
+    FfmpegMissing
+    BuildRunning
+    LibraryMissing
 """
 
 from __future__ import annotations
@@ -85,3 +86,8 @@ class FfmpegMissing(EngineNotReady):
 class BuildRunning(EngineNotReady):
     code = "build_running"
     hint = "Wait until the other build of this index has ended."
+
+
+class LibraryMissing(EngineNotReady):
+    code = "library_missing"
+    hint = "Create the folder, or name the one that holds the library."

@@ -87,11 +87,13 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A track that the first stage proposes."""
+class Place:
+    """Where the scan found the clip's best fit in a track."""
 
     track: int  # number in the index
-    score: float
+    distance: float  # mean cost of a clip's frame, semitones
+    end_s: float  # in the track
+    transpose_semitones: float  # the clip's pitch minus the track's, modulo the octave
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,37 @@ class Alignment:
     end_s: float
     transpose_semitones: float  # the clip's pitch minus the track's along the path
     tempo_ratio: float  # above 1: the clip is faster than the track
-    distance: float  # mean clipped distance along the path, semitones, octaves folded
+    distance: float  # mean cost of a clip's frame along the path, semitones
     clip_frames: npt.NDArray[np.int32]  # (m,) the path, in frames of the clip's contour
     track_frames: npt.NDArray[np.int32]  # (m,) and of the track's
+
+
+class MatchType(StrEnum):
+    """How much two melodies resemble each other, in words; `MAYBE` is not shown unless asked for."""
+
+    VERY_CLOSE = "very_close"
+    SIMILAR = "similar"
+    LOOSE = "loose"
+    MAYBE = "maybe"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the engine answers of one track: one place in it, and how sure it is that this is the clip's tune."""
+
+    track: int
+    confidence: float  # 0..1, calibrated: of the matches at 0.9, about nine in ten are right
+    match_type: MatchType
+    alignment: Alignment
+    vote: float  # the first stage's score
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What was heard in the clip."""
+
+    duration_s: float
+    voiced_s: float
+    truncated: bool
+    contour: Contour  # without the rests at both ends
+    starts_at_s: float  # of the contour in the clip

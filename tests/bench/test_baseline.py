@@ -21,8 +21,8 @@ from bench.baseline import (
     embed,
     read_semitones,
 )
-from bench.rendering import SAMPLE_RATE_HZ as LIBRARY_RATE_HZ
-from bench.rendering import render_notes
+from melody.training.rendering import SAMPLE_RATE_HZ as LIBRARY_RATE_HZ
+from melody.training.rendering import render_notes
 from melody.training.score import Note
 from melody.types import Floats
 

@@ -1,4 +1,4 @@
-"""Scores into audio: the bench's libraries are always *audio*, as a user's is.
+"""Scores into audio: what is measured and fitted on is always *audio*, as a user's library is.
 
 Rendering is simulated music (a General MIDI soundfont), and the reports call it so.
 """
