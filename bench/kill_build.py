@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from melody.training.rendering import SAMPLE_RATE_HZ, draw_lead, render_notes
 from melody.config import Config
 from melody.index import load_index
+from melody.training.rendering import SAMPLE_RATE_HZ, draw_lead, render_notes
 from melody.training.score import Note
 
 RESULTS = Path(__file__).parent / "results" / "kill_build.json"

@@ -42,6 +42,7 @@ def scan(
 ) -> list[Place]:
     """The clip's best place in each of `tracks`, best first, in every key: coarse in time and pitch, octaves folded.
 
+    Tracks shorter than half the clip are left out: no path of the whole clip fits into them.
     `library` holds the tracks' contours end to end at `config.scan_hop_s`, track i at `offsets[i]:offsets[i + 1]`.
     """
     curve = pooled(clip.semitones, round(config.scan_hop_s / clip.hop_s))
@@ -58,6 +59,7 @@ def scan(
             float(keys[int(found[i, 1])]),
         )
         for i in order
+        if found[i, 0] <= config.limit + config.scan_penalty
     ]
 
 

@@ -32,8 +32,13 @@ def to_contour(pitch: PitchTrack, config: ContourConfig) -> Contour:
 
 
 def trim(contour: Contour) -> tuple[Contour, float]:
-    """The contour without the rests at both ends, and the seconds cut off before it."""
+    """The contour without the rests at both ends, and the seconds cut off before it.
+
+    Raises NoMelody where no frame is voiced, as when a tracker hears only scattered moments.
+    """
     voiced = np.flatnonzero(contour.voiced)
+    if not len(voiced):
+        raise NoMelody("Only scattered moments of a tune can be heard.")
     first, last = int(voiced[0]), int(voiced[-1]) + 1
     kept = Contour(contour.semitones[first:last], contour.voiced[first:last], contour.hop_s)
     return kept, first * contour.hop_s
