@@ -66,7 +66,7 @@ def rank(
     signals = pair_signals(clip, alignments, config)
     weights = _confidence_weights(config.confidence, mode)
     matches = [
-        Match(a.track, p, match_type(p, config), a, float(votes[a.track]))
+        Match(a.track, float(p), match_type(float(p), config), a, float(votes[a.track]))
         for a, p in zip(alignments, probability(signals, weights), strict=True)
     ]
     return sorted(matches, key=lambda match: (-match.confidence, match.alignment.distance))

@@ -47,7 +47,7 @@ class TrainConfig:
     name: str = "confidence-1"
     seed: int = 20261121
     clips: ClipConfig = field(default_factory=ClipConfig)
-    clips_a_tune: int = 2  # of each mode
+    clips_a_tune: int = 1  # of each mode
     target_there: float = 0.5  # of the clips
     held_out: float = 0.3  # of the tunes
     matches: int = 10  # pairs of each clip that count, the nearest first
@@ -90,7 +90,9 @@ def main(config: TrainConfig, scores: Path, measured: Sequence[Path], work: Path
 
 
 def fit(pairs: Pairs, config: TrainConfig) -> Floats:
-    """Logistic regression with a little ridge: weights (6,), the constant last."""
+    """Logistic regression with a little ridge: weights (6,), the constant last. Raises ValueError for one kind."""
+    if pairs.same.all() or not pairs.same.any():
+        raise ValueError("The pairs are all of one kind: nothing can be told apart.")
     scale = pairs.signals.std(axis=0) + 1e-6
     inputs = np.c_[pairs.signals / scale, np.ones(len(pairs.same))]
     signs = np.where(pairs.same, 1.0, -1.0)
@@ -152,11 +154,12 @@ def _pairs(path: Path, name: str, mode: Mode, config: TrainConfig, *, there: boo
         answer = search(path, library, Config(), mode=mode)
     except BadClip:
         return
-    same = [library.index.tracks[match.track].id == name for match in answer.matches]
+    stems = [Path(track.path).stem for track in library.index.tracks]
+    same = [stems[match.track] == name for match in answer.matches]
     alignments = [m.alignment for m, is_same in zip(answer.matches, same, strict=True) if there or not is_same]
     signals = pair_signals(answer.query.contour, alignments, Config().ranking)
     for row in np.argsort(signals[:, 0], kind="stable")[: config.matches]:
-        yield signals[row], library.index.tracks[alignments[row].track].id == name
+        yield signals[row], stems[alignments[row].track] == name
 
 
 def _held_out(tunes: int, config: TrainConfig) -> npt.NDArray[np.int64]:

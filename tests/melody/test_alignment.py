@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from tests.melody.makers import HOP_S, contour_of, random_tune
 CONFIG = AlignmentConfig()
 LIMIT, OCTAVE = np.float32(CONFIG.limit), np.float32(CONFIG.octave_cost)
 Ints = npt.NDArray[np.int32]
+Kernel = Callable[..., Any]
 
 
 def cut(track: Contour, start_s: float, end_s: float, *, semitones: float = 0.0, tempo: float = 1.0) -> Contour:
@@ -192,7 +195,7 @@ def curves(seed: int) -> tuple[Floats, Floats]:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_kernel_finds_what_a_plain_table_does(seed: int, compiled: bool) -> None:
     clip, track = curves(seed)
-    kernel = alignment._cheapest if compiled else alignment._cheapest.py_func
+    kernel: Kernel = alignment._cheapest if compiled else alignment._cheapest.py_func
     keys = np.array([0, 3.5], np.float32)
     mean, key, end = kernel(clip, track, keys, LIMIT, OCTAVE, np.float32(CONFIG.penalty))
     by_hand = [cheapest_by_hand(clip - shift, track, CONFIG.penalty) for shift in keys]
@@ -209,7 +212,7 @@ def test_the_path_costs_what_the_kernel_says(seed: int, compiled: bool, monkeypa
         # Plain Python all the way down, so that its lines can be counted.
         for name in ("_frame_costs", "_walk_back"):
             monkeypatch.setattr(alignment, name, getattr(alignment, name).py_func)
-    kernel = alignment._trace if compiled else alignment._trace.py_func
+    kernel: Kernel = alignment._trace if compiled else alignment._trace.py_func
     path: Ints = kernel(clip, track, LIMIT, OCTAVE, np.float32(CONFIG.penalty))
     steps = np.diff(path, axis=0)
     assert path[0, 0] == 0
@@ -226,7 +229,8 @@ def test_the_scan_in_plain_python_is_the_compiled_one() -> None:
     offsets, tracks = np.array([0, len(track)], np.int64), np.zeros(1, np.int32)
     keys = np.arange(0, 12, 0.5, dtype=np.float32)
     fast, plain = np.empty((1, 3), np.float32), np.empty((1, 3), np.float32)
-    for kernel, found in ((alignment._scan, fast), (alignment._scan.py_func, plain)):
+    kernels: list[Kernel] = [alignment._scan, alignment._scan.py_func]
+    for kernel, found in zip(kernels, (fast, plain), strict=True):
         kernel(clip, track, offsets, tracks, keys, LIMIT, np.float32(CONFIG.scan_penalty), found)
     assert fast == pytest.approx(plain, abs=1e-4)
 

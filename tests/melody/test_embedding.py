@@ -22,7 +22,7 @@ def as_windows(semitones: Floats) -> Windows:
 
 def some_windows(count: int = 8, seed: int = 0) -> Floats:
     steps = np.random.default_rng(seed).integers(-4, 5, (count, POINTS)).cumsum(axis=1)
-    return (steps - np.median(steps, axis=1, keepdims=True)).astype(np.float32).clip(-10, 10)
+    return np.asarray(np.clip(steps - np.median(steps, axis=1, keepdims=True), -10, 10), dtype=np.float32)
 
 
 def agreement(one: Floats, other: Floats) -> Floats:
@@ -86,7 +86,7 @@ def test_unrelated_windows_agree_little() -> None:
 
 
 def test_no_windows_give_no_vectors() -> None:
-    assert embed(as_windows(np.zeros((0, POINTS))), CONFIG).shape == (0, dimension(POINTS, CONFIG))
+    assert embed(as_windows(np.zeros((0, POINTS), np.float32)), CONFIG).shape == (0, dimension(POINTS, CONFIG))
 
 
 def test_more_windows_than_a_batch_come_out_in_order_and_each_time_the_same() -> None:

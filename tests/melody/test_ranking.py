@@ -15,9 +15,13 @@ CONFIG = RankingConfig()
 STARTS = (0.0, 1.0, 2.0, 3.0)
 
 
+def floats(*values: float) -> Floats:
+    return np.array(values, dtype=np.float32)
+
+
 def windows(starts: tuple[float, ...] = STARTS, tempo: float = 1.0) -> Windows:
     count = len(starts)
-    return Windows(np.zeros((count, 20), np.float32), np.float32(starts), np.full(count, tempo, np.float32))
+    return Windows(np.zeros((count, 20), np.float32), floats(*starts), np.full(count, tempo, np.float32))
 
 
 def neighbours(rows: list[list[tuple[float, int, float]]]) -> Neighbours:
@@ -96,14 +100,14 @@ def test_fewer_neighbours_than_asked_for_are_enough() -> None:
 
 def test_the_shortlist_takes_the_most_voted_that_fit_into_the_budget() -> None:
     config = replace(CONFIG, scan_budget_s=250.0, align_tracks=1)
-    votes = np.float32([0.1, 0.9, 0.0, 0.5])
+    votes = floats(0.1, 0.9, 0.0, 0.5)
     assert shortlist(votes, np.full(4, 100, np.float32), config).tolist() == [1, 3]
     assert shortlist(votes, np.full(4, 10, np.float32), config).tolist() == [1, 3, 0, 2]
 
 
 def test_the_shortlist_is_never_shorter_than_what_is_aligned() -> None:
     config = replace(CONFIG, scan_budget_s=10.0, align_tracks=2)
-    assert shortlist(np.float32([0, 1, 2]), np.full(3, 1000, np.float32), config).tolist() == [2, 1]
+    assert shortlist(floats(0, 1, 2), np.full(3, 1000, np.float32), config).tolist() == [2, 1]
     assert shortlist(np.zeros(0, np.float32), np.zeros(0, np.float32), config).tolist() == []
 
 
@@ -129,7 +133,7 @@ def test_the_word_is_that_of_the_rounded_per_cent_beside_it(confidence: float, e
 
 
 def test_probability_is_a_logistic_of_the_signals() -> None:
-    weights = np.float32([-2, 1, 0, 0, -1, 0.5])
+    weights = floats(-2, 1, 0, 0, -1, 0.5)
     assert probability(np.zeros((1, 5), np.float32), weights) == pytest.approx([1 / (1 + np.exp(-0.5))])
     distances = np.zeros((9, 5), np.float32)
     distances[:, 0] = np.linspace(0, 4, 9)
