@@ -22,6 +22,7 @@ from melody.types import Alignment, Contour, Floats, Match, MatchType, Mode, Nei
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 _BINS = 1 << 20  # of a track's time line, more than a day of half seconds
+_IDENTICAL = 0.05  # semitones, below which a distance says nothing more
 _WEIGHTS = Path(__file__).parent / "weights"
 
 
@@ -72,28 +73,28 @@ def rank(
     return sorted(matches, key=lambda match: (-match.confidence, match.alignment.distance))
 
 
-SIGNALS = ("distance", "below_crowd", "voiced", "spread", "stretch")
+SIGNALS = ("below_crowd", "voiced", "spread", "stretch")
 
 
 def pair_signals(clip: Contour, alignments: Sequence[Alignment], config: RankingConfig) -> Floats:
-    """What confidence is made of, (m, 5) for m alignments, in the order of `SIGNALS`; each judges one clip-track pair.
+    """What confidence is made of, (m, 4) for m alignments, in the order of `SIGNALS`; each judges one clip-track pair.
 
-    distance: of the alignment, semitones. below_crowd: how far that lies below the distance of unrelated tracks, which
-    grows closer as a library grows. voiced: log of the clip's voiced seconds. spread: the clip's own range, since a
-    tune of one note is near to every tune. stretch: how far the tempo lies from the track's, in octaves of tempo.
+    below_crowd: log of how many times nearer the track is than unrelated ones, whose distance shrinks as a library
+    grows and for simple tunes. voiced: log of the clip's voiced seconds. spread: the clip's own range, since a tune of
+    one note is near to every tune. stretch: how far the tempo lies from the track's, in octaves of tempo.
     """
-    distance = np.array([a.distance for a in alignments], dtype=np.float32)
-    crowd = _crowd(distance, config)
+    distance = np.maximum([a.distance for a in alignments], _IDENTICAL)
+    nearer = np.log(_crowd(distance, config) / distance)
     voiced = math.log(max(float(clip.voiced.sum()) * clip.hop_s, 0.5))
     spread = min(float(np.std(clip.semitones[clip.voiced])), 4.0)
     stretch = np.abs(np.log2([a.tempo_ratio for a in alignments]))
     constant = np.ones(len(alignments))
-    columns = [distance, crowd - distance, constant * voiced, constant * spread, stretch]
+    columns = [nearer, constant * voiced, constant * spread, stretch]
     return np.stack(columns, axis=1).astype(np.float32).reshape(-1, len(SIGNALS))
 
 
 def probability(signals: Floats, weights: Floats) -> Floats:
-    """The logistic of signals (m, 5) with weights (6,), the last being the constant: (m,) in 0..1."""
+    """The logistic of signals (m, 4) with weights (5,), the last being the constant: (m,) in 0..1."""
     return np.asarray(1 / (1 + np.exp(-(signals @ weights[:-1] + weights[-1]))), dtype=np.float32)
 
 

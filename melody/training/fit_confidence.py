@@ -1,4 +1,4 @@
-"""Fit the confidence of `ranking.py`: a logistic of five signals of a clip-track pair, for hums and for song clips
+"""Fit the confidence of `ranking.py`: a logistic of a few signals of a clip-track pair, for hums and for song clips
 apart.
 
     python -m melody.training.fit_confidence SCORES_DIR --measured DIR [DIR ...] --work DIR
@@ -47,6 +47,7 @@ class TrainConfig:
     name: str = "confidence-1"
     seed: int = 20261121
     clips: ClipConfig = field(default_factory=ClipConfig)
+    sung_tunes: int = 245  # of those kept, drawn by seed; the others are only there to be told apart
     clips_a_tune: int = 1  # of each mode
     target_there: float = 0.5  # of the clips
     held_out: float = 0.3  # of the tunes
@@ -58,7 +59,7 @@ class TrainConfig:
 class Pairs:
     """Clip-track pairs of one mode: their signals, whether the tune is the same, and each pair's tune."""
 
-    signals: Floats  # (m, 5)
+    signals: Floats  # (m, 4)
     same: npt.NDArray[np.bool_]  # (m,)
     tune: npt.NDArray[np.int64]  # (m,) number of the clip's tune
 
@@ -75,9 +76,10 @@ def main(config: TrainConfig, scores: Path, measured: Sequence[Path], work: Path
     render_library(files, work / "library", seed=config.seed, workers=workers)
     build(work / "library", work / "index", Config(), workers=workers)
     with get_context("spawn").Pool(workers, initializer=_open, initargs=(work / "index",)) as pool:
-        jobs = [(number, name, tunes[name], config) for number, name in enumerate(kept)]
+        drawn = np.random.default_rng(config.seed).permutation(len(kept))[: config.sung_tunes]
+        jobs = [(int(number), kept[number], tunes[kept[number]], config) for number in drawn]
         rows = [row for found in pool.imap(_tune_rows, jobs, chunksize=4) for row in found]
-    held_out = _held_out(len(kept), config)
+    held_out = drawn[: round(config.held_out * len(drawn))]
     weights: dict[str, dict[str, float]] = {}
     metrics: dict[str, dict[str, float]] = {}
     for mode in Mode:
@@ -90,7 +92,7 @@ def main(config: TrainConfig, scores: Path, measured: Sequence[Path], work: Path
 
 
 def fit(pairs: Pairs, config: TrainConfig) -> Floats:
-    """Logistic regression with a little ridge: weights (6,), the constant last. Raises ValueError for one kind."""
+    """Logistic regression with a little ridge: weights (5,), the constant last. Raises ValueError for one kind."""
     if pairs.same.all() or not pairs.same.any():
         raise ValueError("The pairs are all of one kind: nothing can be told apart.")
     scale = pairs.signals.std(axis=0) + 1e-6
@@ -158,13 +160,8 @@ def _pairs(path: Path, name: str, mode: Mode, config: TrainConfig, *, there: boo
     same = [stems[match.track] == name for match in answer.matches]
     alignments = [m.alignment for m, is_same in zip(answer.matches, same, strict=True) if there or not is_same]
     signals = pair_signals(answer.query.contour, alignments, Config().ranking)
-    for row in np.argsort(signals[:, 0], kind="stable")[: config.matches]:
+    for row in np.argsort(-signals[:, 0], kind="stable")[: config.matches]:
         yield signals[row], stems[alignments[row].track] == name
-
-
-def _held_out(tunes: int, config: TrainConfig) -> npt.NDArray[np.int64]:
-    order = np.random.default_rng(config.seed).permutation(tunes)
-    return order[: round(config.held_out * tunes)]
 
 
 def _gather(rows: Sequence[Row], mode: Mode) -> Pairs:

@@ -36,8 +36,10 @@ from melody.config import AudioConfig
 kept_s = 0.0
 for block in track_blocks(Path(sys.argv[1]), AudioConfig(), block_s=60.0, overlap_s=1.0):
     kept_s += block.keep_to_s - block.keep_from_s
-usages = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps({"kept_s": kept_s, "truncated": block.waveform.truncated, "peak_kb": max(usages)}))
+# Not ru_maxrss of this process, which begins with what its parent had when it forked.
+own = next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
+ffmpeg = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps({"kept_s": kept_s, "truncated": block.waveform.truncated, "peak_kb": max(own, ffmpeg)}))
 """
 REPORT_LIMITS = """
 import json, os, resource, sys

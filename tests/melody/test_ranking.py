@@ -133,13 +133,13 @@ def test_the_word_is_that_of_the_rounded_per_cent_beside_it(confidence: float, e
 
 
 def test_probability_is_a_logistic_of_the_signals() -> None:
-    weights = floats(-2, 1, 0, 0, -1, 0.5)
-    assert probability(np.zeros((1, 5), np.float32), weights) == pytest.approx([1 / (1 + np.exp(-0.5))])
-    distances = np.zeros((9, 5), np.float32)
-    distances[:, 0] = np.linspace(0, 4, 9)
-    falling = probability(distances, weights)
-    assert (np.diff(falling) < 0).all()
-    assert ((falling > 0) & (falling < 1)).all()
+    weights = floats(2, 1, 0, -1, 0.5)
+    assert probability(np.zeros((1, 4), np.float32), weights) == pytest.approx([1 / (1 + np.exp(-0.5))])
+    nearer = np.zeros((9, 4), np.float32)
+    nearer[:, 0] = np.linspace(-2, 2, 9)
+    rising = probability(nearer, weights)
+    assert (np.diff(rising) > 0).all()
+    assert ((rising > 0) & (rising < 1)).all()
 
 
 def test_the_signals_of_a_pair_are_what_their_names_say() -> None:
@@ -147,8 +147,7 @@ def test_the_signals_of_a_pair_are_what_their_names_say() -> None:
     found = pair_signals(clip, [an_alignment(0, 0.5), an_alignment(1, 0.9, tempo_ratio=0.5)], CONFIG)
     assert found.shape == (2, len(SIGNALS))
     by_name = dict(zip(SIGNALS, found.T, strict=True))
-    assert by_name["distance"] == pytest.approx([0.5, 0.9])
-    assert by_name["below_crowd"] == pytest.approx([CONFIG.crowd_prior - 0.5, CONFIG.crowd_prior - 0.9])
+    assert by_name["below_crowd"] == pytest.approx(np.log(CONFIG.crowd_prior / np.array([0.5, 0.9])), abs=1e-6)
     assert by_name["voiced"] == pytest.approx(np.log([5.0, 5.0]))
     assert by_name["spread"] == pytest.approx([3.0, 3.0])
     assert by_name["stretch"] == pytest.approx([0.0, 1.0])
@@ -159,19 +158,28 @@ def test_nothing_aligned_is_no_trouble() -> None:
     assert rank(a_clip(), [], np.zeros(0, np.float32), Mode.HUM, CONFIG) == []
 
 
+def crowd_of(distances: list[float]) -> float:
+    """The crowd that the first of these distances was measured against."""
+    return float(np.exp(signals_of(distances)[0, 0]) * distances[0])
+
+
 def test_the_crowd_is_the_tracks_past_the_first_few() -> None:
     near = [0.1] * CONFIG.crowd_skip
-    low, high = (signals_of([*near, *[crowd] * 90])[0, 1] for crowd in (0.8, 1.6))
+    low, high = (crowd_of([*near, *[crowd] * 90]) for crowd in (0.8, 1.6))
     assert high - low == pytest.approx(0.8 * 90 / (90 + CONFIG.crowd_prior_tracks), abs=1e-5)
     # Ten versions of the tune are not its crowd.
-    assert signals_of([0.1, *[1.4] * 99])[0, 1] == pytest.approx(signals_of([*near, *[1.4] * 90])[0, 1])
+    assert crowd_of([0.1, *[1.4] * 99]) == pytest.approx(crowd_of([*near, *[1.4] * 90]))
 
 
 def test_the_crowd_of_a_small_library_leans_on_what_is_usual() -> None:
-    assert signals_of([0.3, 2.5])[0, 1] == pytest.approx(CONFIG.crowd_prior - 0.3)
-    one_more = signals_of([0.3, *[2.0] * CONFIG.crowd_skip])[0, 1] + 0.3
+    assert crowd_of([0.3, 2.5]) == pytest.approx(CONFIG.crowd_prior)
     share = 1 / (1 + CONFIG.crowd_prior_tracks)
+    one_more = crowd_of([0.3, *[2.0] * CONFIG.crowd_skip])
     assert one_more == pytest.approx((1 - share) * CONFIG.crowd_prior + share * 2.0, abs=1e-5)
+
+
+def test_an_identical_track_is_not_endlessly_nearer_than_the_crowd() -> None:
+    assert signals_of([0.0])[0, 0] == signals_of([0.01])[0, 0]
 
 
 @pytest.mark.parametrize("mode", list(Mode))
