@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: help venv test test-all check bench build-index clean
 
 help:  ## list the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/ready  ## the virtual environment with all packages
 
