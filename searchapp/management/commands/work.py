@@ -1,0 +1,41 @@
+"""`manage.py work`: the workers of all queues under their supervisor."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand, CommandParser
+
+from melody.errors import MelodyError
+from searchapp import engine, queue
+from searchapp.supervisor import Supervisor
+
+_log = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Work on searches and builds until stopped."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--queue", choices=queue.QUEUES, help="one queue, without a supervisor (it calls this)")
+        parser.add_argument(
+            "--with-parent", action="store_true", help="stop when the process that started this is gone"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["queue"]:
+            queue.work(options["queue"], warm_up=warm_up if options["queue"] == queue.SEARCHES else None)
+            return
+        supervisor = Supervisor(bound=options["with_parent"])
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: supervisor.stop())
+        supervisor.run()
+
+
+def warm_up() -> None:
+    try:
+        engine.warm_up()
+    except (MelodyError, OSError) as error:  # no index yet: the first search after a build loads
+        _log.info("not_warmed_up", reason=str(error))
