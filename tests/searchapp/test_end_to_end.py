@@ -68,7 +68,7 @@ class Server:
 
     def descendants(self) -> list[tuple[int, str]]:
         """Every process below the server: pid and command line."""
-        listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
         rows = [line.split(None, 2) for line in listed.splitlines()]
         below = {self.process.pid}
         found: list[tuple[int, str]] = []
@@ -145,3 +145,58 @@ def test_it_works_from_an_empty_folder_to_ctrl_c(server: Server, tunes: Path) ->
     assert server.stop() < 30
     assert [pid for pid in started if not gone(pid)] == []
     assert server.process.returncode == 0
+
+
+@pytest.fixture
+def built_server(tunes: Path, tmp_path: Path) -> Iterator[Server]:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    (folder / "library").symlink_to(tunes / "library", target_is_directory=True)
+    server = Server(folder)
+    server.until(server.health)
+    server.manage("build_index")
+    server.until(lambda: server.health()["worker"]["alive"])
+    yield server
+    if server.process.poll() is None:
+        server.stop()
+
+
+def searchers(server: Server) -> dict[str, int]:
+    """The searches' processes: the leader, the sentinel below it, and the worker, which alone holds the engine."""
+    listed = server.descendants()
+    leader = next(pid for pid, line in listed if line.endswith("--queue searches"))
+    same = sorted(pid for pid, _ in listed if os.getpgid(pid) == leader)
+    worker = max(same, key=lambda pid: int(Path(f"/proc/{pid}/statm").read_text().split()[1]))
+    return {"leader": leader, "sentinel": same[1], "worker": worker}
+
+
+def is_done(server: Server, job_id: str) -> bool:
+    return bool(server.http.get(f"/v1/search/{job_id}").json()["status"] == "done")
+
+
+def kill(server: Server, victim: str, tunes: Path) -> str:
+    """Kill a process and post a search; the id of the job that must not be lost."""
+    if victim == "supervisor":
+        os.kill(next(pid for pid, line in server.descendants() if line.endswith("--with-parent")), signal.SIGKILL)
+        return str(search(server, tunes).json()["job_id"])
+    process = searchers(server)[victim.removeprefix("busy ").removeprefix("idle ")]
+    if not victim.startswith("busy "):
+        os.kill(process, signal.SIGKILL)
+        return str(search(server, tunes).json()["job_id"])
+    job_id = str(search(server, tunes).json()["job_id"])
+    while server.http.get(f"/v1/search/{job_id}").json()["status"] == "queued":
+        time.sleep(0.01)
+    os.kill(process, signal.SIGKILL)
+    return job_id
+
+
+def test_whatever_dies_the_job_is_done_within_a_minute_and_nobody_has_to_help(
+    built_server: Server, tunes: Path
+) -> None:
+    for victim in ("busy worker", "idle worker", "leader", "sentinel", "supervisor"):
+        assert search(built_server, tunes, wait=20).status_code == 200, victim
+        job_id = kill(built_server, victim, tunes)
+        built_server.until(lambda job_id=job_id: is_done(built_server, job_id), 60)
+    started = [pid for pid, _ in built_server.descendants()]
+    built_server.stop()
+    assert [pid for pid in started if not gone(pid)] == []
