@@ -29,6 +29,7 @@ dev-backend: venv  ## the API alone, started again at each change; `make worker`
 		--no-access-log --port $${APP_PORT:-8000}
 
 worker: venv  ## the workers alone
+	$(BIN)/python manage.py migrate --verbosity 0
 	exec $(BIN)/python manage.py work
 
 openapi: venv  ## write docs/openapi.json anew

@@ -8,7 +8,7 @@ from ninja import NinjaAPI, Status
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from searchapp import health
-from searchapp.errors import FAILED, BadRequest, Forbidden, NotAllowed, NotFound, RequestError
+from searchapp.errors import FAILED, BadRequest, Forbidden, NoFile, NotAllowed, NotFound, RequestError
 from searchapp.library.api import router as library
 from searchapp.search.api import router as search
 
@@ -43,6 +43,8 @@ def _refuse(request: HttpRequest, error: RequestError) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def _refuse_parameter(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0]
+    if first["loc"][-1] == "file":
+        return _refuse(request, NoFile())
     return _refuse(request, BadRequest(f"{first['loc'][-1]}: {first['msg']}."))
 
 

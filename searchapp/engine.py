@@ -5,7 +5,7 @@ process: what that asks of the index (which version, how many tracks) is read he
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -94,18 +94,24 @@ def current_index() -> IndexFacts | None:
         raise IndexMismatch("The manifest of the library index is damaged.") from error
 
 
-def indexed_tracks(version: str) -> Iterator[IndexedTrack]:
+def indexed_tracks(version: str) -> list[IndexedTrack]:
     """The tracks of a version. Raises IndexMismatch where it is damaged."""
-    for item in _read(version, "tracks.json")["tracks"]:
-        yield IndexedTrack(
-            id=item["id"],
-            title=item["title"],
-            artist=item["artist"],
-            path=item["path"],
-            sha256=item["sha256"],
-            size=item["size"],
-            duration_s=item["durationSec"],
-        )
+    found = _read(version, "tracks.json")
+    try:
+        return [
+            IndexedTrack(
+                id=item["id"],
+                title=item["title"],
+                artist=item["artist"],
+                path=item["path"],
+                sha256=item["sha256"],
+                size=item["size"],
+                duration_s=item["durationSec"],
+            )
+            for item in found["tracks"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise IndexMismatch("The tracks of the library index are damaged.") from error
 
 
 def segments_of(duration_s: float) -> list[tuple[float, float]]:

@@ -70,11 +70,17 @@ def audio_is_open_to(request: HttpRequest) -> bool:
     return bool(settings.LIBRARY_AUDIO_PUBLIC or request.user.is_staff)
 
 
-@router.api_operation(
-    ["GET", "HEAD"],
+_SOUND = {"content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+@router.api_operation(["HEAD"], "/tracks/{track_id}/audio", include_in_schema=False)
+@router.get(
     "/tracks/{track_id}/audio",
-    response={200: bytes, 206: bytes, 403: ErrorOut, 404: ErrorOut, 416: ErrorOut},
+    response={403: ErrorOut, 404: ErrorOut, 416: ErrorOut},
     operation_id="track_audio",
+    openapi_extra={
+        "responses": {200: {"description": "The file", **_SOUND}, 206: {"description": "The range", **_SOUND}}
+    },
 )
 def track_audio(request: HttpRequest, track_id: str) -> HttpResponseBase:
     if not audio_is_open_to(request):

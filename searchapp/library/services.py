@@ -70,7 +70,7 @@ def adopt_current_index() -> bool:
 def lead_rows(version: str) -> None:
     """Make tracks and segments those of a version, a batch at a time; only what changed is written."""
     known = {track.id: track for track in Track.objects.all()}
-    entries = list(engine.indexed_tracks(version))
+    entries = engine.indexed_tracks(version)
     changed = (entry for entry in entries if not _is_same(known.get(entry.id), entry))
     for batch in _batches(map(_track, changed)):
         with transaction.atomic():

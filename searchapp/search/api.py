@@ -20,11 +20,12 @@ from searchapp.search.schemas import AnswerOut, JobOut, JobStarted, ReadIn, Sear
 from searchapp.search.waiting import until_finished
 
 router = Router(tags=["search"])
+_NOT_READ = dict.fromkeys((400, 404, 500), ErrorOut)
 _REFUSALS = dict.fromkeys((400, 413, 415, 422, 429, 500, 503), ErrorOut)
 
 
 @router.post("/search", response={200: AnswerOut, 202: JobStarted, **_REFUSALS}, operation_id="search")
-async def submit(request: HttpRequest, form: Form[SearchIn], file: File[UploadedFile | None] = None) -> Status[Any]:
+async def submit(request: HttpRequest, file: File[UploadedFile], form: Form[SearchIn]) -> Status[Any]:
     wish = services.Wish(form.mode, form.top_k)
     job = await sync_to_async(services.submit)(file, wish, address=address_of(request))
     if form.wait:
@@ -33,7 +34,7 @@ async def submit(request: HttpRequest, form: Form[SearchIn], file: File[Uploaded
     return Status(202, {"job_id": job.pk})
 
 
-@router.get("/search/{uuid:job_id}", response={200: JobOut, 400: ErrorOut, 404: ErrorOut}, operation_id="read_search")
+@router.get("/search/{uuid:job_id}", response={200: JobOut, **_NOT_READ}, operation_id="read_search")
 async def read(request: HttpRequest, job_id: uuid.UUID, form: Query[ReadIn]) -> JobOut:
     job = await sync_to_async(queries.get_job)(job_id)
     if form.wait and not job.is_finished:

@@ -37,7 +37,7 @@ class Wish:
     top_k: int = 10
 
 
-def submit(clip: Upload | None, wish: Wish, *, address: str) -> SearchJob:
+def submit(clip: Upload, wish: Wish, *, address: str) -> SearchJob:
     """Queue a search for a clip sent from `address`.
 
     Raises at once what the web process can judge: NoFile, TooLarge, NotAudio, IndexMissing, TooManyRequests.
@@ -91,9 +91,7 @@ def purge() -> None:
     SearchJob.objects.filter(created_at__lt=timezone.now() - settings.KEEP_JOBS).delete()
 
 
-def _checked(clip: Upload | None) -> Upload:
-    if clip is None:
-        raise NoFile
+def _checked(clip: Upload) -> Upload:
     if not clip.size:
         raise NoFile("The file is empty.")
     if clip.size > settings.CLIP_MAX_BYTES:

@@ -35,3 +35,9 @@ def test_a_damaged_version_is_said(index: str, settings: Settings, content: str 
     manifest.unlink() if content is None else manifest.write_text(content)
     with pytest.raises(IndexMismatch):
         engine.current_index()
+
+
+def test_damaged_tracks_are_said(index: str, settings: Settings) -> None:
+    (settings.INDEX_DIR / index / "tracks.json").write_text('{"tracks": [{"id": 1}]}')
+    with pytest.raises(IndexMismatch):
+        engine.indexed_tracks(index)
