@@ -22,7 +22,7 @@ from searchapp.models import Heartbeat
 SEARCHES = "searches"
 BUILDS = "builds"
 QUEUES = (SEARCHES, BUILDS)
-_STOP_S = 30.0
+_LOOK_S = 0.5
 _log = structlog.get_logger(__name__)
 
 
@@ -56,10 +56,11 @@ def is_alive(queue: str) -> bool:
     return last is not None and timezone.now() - last <= settings.HEARTBEAT_STALE[queue]
 
 
-def work(queue: str, *, warm_up: Callable[[], None] | None = None) -> None:
-    """Work on one queue until a signal comes or the parent is gone. Needs Q_CLUSTER_NAME in the environment.
+def work(queue: str, *, parent: int, warm_up: Callable[[], None] | None = None) -> None:
+    """Lead one queue's processes, all in our process group, until a signal comes, one of the leading ones dies or the
+    process `parent` is gone. Needs Q_CLUSTER_NAME in the environment.
 
-    `warm_up` runs in each worker before its first task. The processes below live in this process's group.
+    `warm_up` runs in each worker before its first task.
     """
     from django_q.cluster import Cluster
 
@@ -67,23 +68,37 @@ def work(queue: str, *, warm_up: Callable[[], None] | None = None) -> None:
         raise RuntimeError("Q_CLUSTER_NAME must name the queue before Django starts.")
 
     def spawned(**_: Any) -> None:
-        os.environ["OMP_NUM_THREADS"] = "1"
+        threading.Thread(target=_end_with_leader, args=(os.getppid(),), daemon=True).start()
         if warm_up is not None:
             warm_up()
         beat(queue)
 
     post_spawn.connect(spawned, weak=False)
-    parent = os.getppid()
     cluster = Cluster()
     cluster.start()
     while cluster.sentinel is not None and cluster.sentinel.is_alive():
         if os.getppid() != parent:
-            _end(cluster)
-        time.sleep(0.2)
+            # Nobody else would end us: let what is under way be finished, but not for ever.
+            threading.Timer(settings.STOP_GRACE_S, _end_group).start()
+            cluster.stop()
+        time.sleep(_LOOK_S)
+    _end_group()
 
 
-def _end(cluster: Any) -> None:
-    """The supervisor is dead, and nobody else would end what it started: finish what is under way, then go."""
-    threading.Timer(_STOP_S, os.killpg, (os.getpgid(0), signal.SIGKILL)).start()
-    cluster.stop()
+def _end_with_leader(sentinel: int) -> None:
+    """In a worker: what django-q2's leading processes leave behind would work on, unseen and for ever."""
+    while os.getppid() == sentinel and _exists(os.getpgid(0)):
+        time.sleep(_LOOK_S)
+    _end_group()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _end_group() -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)

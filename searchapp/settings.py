@@ -100,6 +100,8 @@ ROOT_URLCONF = "searchapp.urls"
 ASGI_APPLICATION = "searchapp.asgi.application"
 WSGI_APPLICATION = "searchapp.wsgi.application"
 DATABASES = {"default": database(_env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'app.sqlite3'}"))}
+# Workers ask the queue many times a second; in web processes each thread would keep a connection.
+DATABASES["default"]["CONN_MAX_AGE"] = 600 if os.environ.get("Q_CLUSTER_NAME") else 0
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django.contrib.admin",

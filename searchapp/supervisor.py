@@ -44,7 +44,15 @@ class Group:
     def start(self) -> None:
         self.started_at = time.monotonic()
         self.leader = subprocess.Popen(
-            [sys.executable, str(settings.BASE_DIR / "manage.py"), "work", "--queue", self.queue],
+            [
+                sys.executable,
+                str(settings.BASE_DIR / "manage.py"),
+                "work",
+                "--queue",
+                self.queue,
+                "--parent",
+                str(os.getpid()),
+            ],
             env={**os.environ, "Q_CLUSTER_NAME": self.queue, "OMP_NUM_THREADS": "1"},
             start_new_session=True,
         )
@@ -81,12 +89,12 @@ class Group:
 
 
 class Supervisor:
-    """Runs until it is told to stop, or until its parent is gone if it is `bound` to it."""
+    """Runs until it is told to stop, or until the process `parent`, if there is one, is no longer its parent."""
 
-    def __init__(self, queues: tuple[str, ...] = queue.QUEUES, *, bound: bool = False) -> None:
+    def __init__(self, queues: tuple[str, ...] = queue.QUEUES, *, parent: int | None = None) -> None:
         self.groups = [Group(name) for name in queues]
         self._stop = threading.Event()
-        self._parent = os.getppid() if bound else None
+        self._parent = parent
         self._canaries = dict.fromkeys(queues, 0.0)
         self._chores = [
             _Chore(5.0, SearchJob.recover),

@@ -7,7 +7,7 @@ import uuid
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import SyncToAsync, sync_to_async
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, close_old_connections, connections
 
 from searchapp.search import queries
 
@@ -38,7 +38,10 @@ class _Watch:
         look = sync_to_async(_finished, thread_sensitive=False)
         while self._waiting:
             for_all = set(self._waiting.values())
-            finished = await look(for_all)
+            try:
+                finished = await look(for_all)
+            except DatabaseError:  # away for a moment: whoever waits is still told what there is when the time is up
+                finished = set()
             for future, job_id in list(self._waiting.items()):
                 if job_id in finished and not future.done():
                     future.set_result(None)

@@ -110,8 +110,7 @@ def test_it_ends_with_all_its_workers(one: Supervisor, settings: Settings) -> No
 def test_it_ends_when_its_parent_is_gone(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     monkeypatch.setattr(supervisor, "Group", Stub)
     settings.STOP_GRACE_S = 0
-    bound = Supervisor(("searches",), bound=True)
-    monkeypatch.setattr(os, "getppid", lambda: 1)
+    bound = Supervisor(("searches",), parent=1_000_000_000)
     bound.run()
     assert not bound.groups[0].is_running
 
@@ -152,4 +151,4 @@ def test_a_database_that_is_away_for_a_moment_does_not_end_it(one: Supervisor, m
 
 def test_the_workers_of_a_queue_need_its_name_before_django_starts() -> None:
     with pytest.raises(RuntimeError, match="Q_CLUSTER_NAME"):
-        queue.work("searches")
+        queue.work("searches", parent=1)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import uuid
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import OperationalError
 from django.test import AsyncClient
 from httpx import ASGITransport
 from httpx import AsyncClient as Http
 
 from searchapp import engine
 from searchapp.asgi import application
-from searchapp.search import tasks
+from searchapp.search import queries, tasks
 from searchapp.search.models import SearchJob
+from searchapp.search.waiting import until_finished
 from tests.searchapp.makers import clip, found, job, result
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,6 +73,23 @@ def test_a_read_waits_for_the_end(monkeypatch: pytest.MonkeyPatch, folders: Any)
 def test_a_read_whose_time_is_up_says_how_far_it_is() -> None:
     response = asyncio.run(AsyncClient().get(f"/v1/search/{job().pk}", {"wait": "0.1"}))
     assert response.json()["status"] == "queued"
+
+
+def test_a_database_that_is_away_for_a_moment_costs_nobody_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    ask = queries.finished
+
+    def finished(ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        looks.append(1)
+        if len(looks) == 1:
+            raise OperationalError("away")
+        return ask(ids)
+
+    monkeypatch.setattr(queries, "finished", finished)
+    search = job(status="done")
+    began = time.monotonic()
+    asyncio.run(until_finished(search.pk, 10))
+    assert (len(looks), time.monotonic() - began < 5) == (2, True)
 
 
 def test_a_hundred_who_wait_hold_no_hundred_threads() -> None:

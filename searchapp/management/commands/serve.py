@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -71,5 +72,5 @@ class Workers:
                 self._child = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "work", "--with-parent"]
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "work", "--parent", str(os.getpid())]
         return subprocess.Popen(command, start_new_session=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -20,15 +21,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--queue", choices=queue.QUEUES, help="one queue, without a supervisor (it calls this)")
-        parser.add_argument(
-            "--with-parent", action="store_true", help="stop when the process that started this is gone"
-        )
+        parser.add_argument("--parent", type=int, help="the process that started this: stop when it is gone")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["queue"]:
-            queue.work(options["queue"], warm_up=warm_up if options["queue"] == queue.SEARCHES else None)
+            needed = warm_up if options["queue"] == queue.SEARCHES else None
+            queue.work(options["queue"], parent=options["parent"] or os.getppid(), warm_up=needed)
             return
-        supervisor = Supervisor(bound=options["with_parent"])
+        supervisor = Supervisor(parent=options["parent"])
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.stop())
         supervisor.run()
