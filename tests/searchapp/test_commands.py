@@ -75,3 +75,8 @@ def test_warming_up_without_an_index_stops_no_worker() -> None:
 
 def test_a_new_key_opens_the_door() -> None:
     assert find_api_key(told("create_api_key", "a program").strip()) is not None
+
+
+def test_the_contract_is_written_as_it_stands_in_the_repository(tmp_path: Path) -> None:
+    call_command("export_openapi", "--out", str(tmp_path / "openapi.json"))
+    assert (tmp_path / "openapi.json").read_text() == (Path(__file__).parents[2] / "docs" / "openapi.json").read_text()
