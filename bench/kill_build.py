@@ -211,7 +211,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     machine = {"system": platform.platform(), "processors": os.cpu_count(), "python": platform.python_version()}
-    result = {**asdict(report), "is_clean": report.is_clean, "commit": git.stdout.strip(), "machine": machine}
+    command = " ".join(["python -m bench.kill_build", *sys.argv[1:]])
+    result = {
+        "command": command,
+        **asdict(report),
+        "is_clean": report.is_clean,
+        "commit": git.stdout.strip(),
+        "machine": machine,
+    }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result))
