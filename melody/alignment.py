@@ -115,6 +115,7 @@ def _keys(clip: Floats, track: Floats, place: Place, config: AlignmentConfig) ->
     return np.asarray((octaves[:, None] + np.asarray(config.key_shifts, dtype=np.float32)).ravel(), dtype=np.float32)
 
 
+# The kernels have no annotations: numba infers the types, and compiles one of each for what it is given.
 @numba.njit(cache=True, fastmath=True, nogil=True)
 def _frame_costs(pitch, track, limit, octave, cost):  # type: ignore[no-untyped-def]
     for j in range(len(track)):

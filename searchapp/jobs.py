@@ -156,7 +156,7 @@ def run(kind: type[J], job_id: str, work: Callable[[J], None]) -> None:
         except MelodyError as error:
             job.fail({"code": error.code, "message": error.message, "hint": error.hint})
             _log.info("job_refused", code=error.code)
-        except Exception:
+        except Exception:  # the job runner: whatever happened, the job must end or be tried again
             _log.exception("job_failed", attempt=job.attempts)
             job.give_back()
         except BaseException:  # the queue's own time limit is one
